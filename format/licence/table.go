@@ -1,0 +1,112 @@
+package licence
+
+// aliases are names that SPDX does not list, squashed as lookup does it, and what they mean. Names that
+// could be several licences ("BSD") are references, always the same one.
+var aliases = map[string]string{
+	"apache": "Apache-2.0", "apache2": "Apache-2.0", "apache2.0": "Apache-2.0", "apachesoftware": "Apache-2.0",
+	"apachesoftware2": "Apache-2.0", "apachesoftware2.0": "Apache-2.0", "asl": "Apache-2.0", "asl2.0": "Apache-2.0",
+	"asl2": "Apache-2.0", "al2": "Apache-2.0", "al2.0": "Apache-2.0", "apl2": "Apache-2.0", "apl2.0": "Apache-2.0",
+	"apachepublic2.0": "Apache-2.0", "apachesoftwarefoundation2.0": "Apache-2.0", "asfapache2.0": "Apache-2.0",
+	"asl1.1": "Apache-1.1", "apachesoftware1.1": "Apache-1.1", "asl1.0": "Apache-1.0",
+
+	"expat": "MIT", "mitexpat": "MIT", "expatmit": "MIT", "mitx11": "MIT", "x11mit": "MIT", "mitlicence": "MIT",
+	"themit": "MIT", "mitlicense": "MIT", "massachusettsinstitutetechnology": "MIT", "mitnoattribution": "MIT-0",
+	"iscl": "ISC", "internetsystemsconsortium": "ISC", "iscopensource": "ISC",
+
+	"bsd": "LicenseRef-BSD", "bsdlicense": "LicenseRef-BSD", "bsdlike": "LicenseRef-BSD",
+	"bsd0clause": "0BSD", "zeroclausebsd": "0BSD", "bsdzeroclause": "0BSD",
+	"bsd2": "BSD-2-Clause", "bsd2clause": "BSD-2-Clause", "2clausebsd": "BSD-2-Clause", "simplifiedbsd": "BSD-2-Clause",
+	"bsdtwoclause": "BSD-2-Clause", "freebsd": "BSD-2-Clause", "bsd2clausesimplified": "BSD-2-Clause", "bsdsimplified": "BSD-2-Clause",
+	"bsd3": "BSD-3-Clause", "bsd3clause": "BSD-3-Clause", "3clausebsd": "BSD-3-Clause", "newbsd": "BSD-3-Clause",
+	"modifiedbsd": "BSD-3-Clause", "revisedbsd": "BSD-3-Clause", "bsdnew": "BSD-3-Clause", "bsdthreeclause": "BSD-3-Clause",
+	"bsd3clausenew": "BSD-3-Clause", "bsd3clauseneworrevised": "BSD-3-Clause", "edl1.0": "BSD-3-Clause",
+	"bsd3clauseneworrevisedbsd3clause": "BSD-3-Clause", "eclipsedistribution1.0": "BSD-3-Clause", "eclipsedistribution": "BSD-3-Clause",
+	"gobsd": "BSD-3-Clause", "bsd3clausenewbsd": "BSD-3-Clause", "eclipsedistributionnewbsd": "BSD-3-Clause",
+	"bsd4": "BSD-4-Clause", "bsd4clause": "BSD-4-Clause", "bsdwithadvertising": "BSD-4-Clause", "originalbsd": "BSD-4-Clause",
+	"bsd4clauseuc": "BSD-4-Clause-UC",
+
+	"mozillapublic": "MPL-2.0", "mozillapublic1.0": "MPL-1.0", "mozillapublic1.1": "MPL-1.1", "mozillapublic2.0": "MPL-2.0",
+	"mozillapublic2": "MPL-2.0", "mpl": "MPL-2.0", "mpl2": "MPL-2.0",
+	"eclipsepublic": "EPL-1.0", "eclipsepublic1.0": "EPL-1.0", "eclipsepublic2.0": "EPL-2.0", "eclipse2.0": "EPL-2.0",
+	"epl": "EPL-1.0", "commonpublic1.0": "CPL-1.0", "cpl": "CPL-1.0", "ibmpublic": "IPL-1.0",
+	"commondevelopmentanddistribution": "CDDL-1.0", "commondevelopmentanddistribution1.0": "CDDL-1.0",
+	"commondevelopmentanddistribution1.1": "CDDL-1.1", "cddl": "CDDL-1.0",
+	"europeanunionpublic1.0": "EUPL-1.0", "europeanunionpubliclicence1.0": "EUPL-1.0",
+	"europeanunionpublic1.1": "EUPL-1.1", "europeanunionpublic1.2": "EUPL-1.2",
+	"academicfree": "AFL-3.0", "academicfree2.1": "AFL-2.1", "academicfree3.0": "AFL-3.0", "afl": "AFL-3.0",
+	"boostsoftware": "BSL-1.0", "boostsoftware1.0": "BSL-1.0", "boost": "BSL-1.0", "boost1.0": "BSL-1.0", "bsl1": "BSL-1.0",
+	"universalpermissive": "UPL-1.0", "universalpermissive1.0": "UPL-1.0", "upl": "UPL-1.0",
+	"microsoftpublic": "MS-PL", "microsoftreciprocal": "MS-RL", "mulanpermissivesoftware2": "MulanPSL-2.0",
+	"educationalcommunity2.0": "ECL-2.0", "opensoftware3.0": "OSL-3.0", "sunindustrystandardssource": "SISSL",
+
+	"artistic": "Artistic-1.0-Perl", "artistic1": "Artistic-1.0-Perl", "artistic2": "Artistic-2.0",
+	"artisticclarified": "ClArtistic", "sameasperl": "GPL-1.0-or-later OR Artistic-1.0-Perl",
+	"sameasperlitself": "GPL-1.0-or-later OR Artistic-1.0-Perl", "perl5": "GPL-1.0-or-later OR Artistic-1.0-Perl",
+	"perl":   "GPL-1.0-or-later OR Artistic-1.0-Perl",
+	"python": "Python-2.0", "pythonsoftwarefoundation": "PSF-2.0", "psf": "PSF-2.0", "psfl": "PSF-2.0", "psf2": "PSF-2.0",
+	"psf2.0": "PSF-2.0", "psflicense": "PSF-2.0", "cnri": "CNRI-Python", "cnripython": "CNRI-Python",
+	"ruby": "Ruby", "rubys": "Ruby", "php3.01": "PHP-3.01", "php3.0": "PHP-3.0", "tcl/tk": "TCL", "tcltk": "TCL",
+	"zope": "ZPL-2.1", "zopepublic": "ZPL-2.1", "zopepublic2.1": "ZPL-2.1", "zopepublic2.0": "ZPL-2.0", "zpl": "ZPL-2.1",
+	"zlib": "Zlib", "zliblibpng": "Zlib", "zlib/libpng": "Zlib", "zlibacknowledgement": "zlib-acknowledgement", "libpng": "Libpng",
+	"unlicense": "Unlicense", "publicdomainunlicense": "Unlicense",
+	"cc0": "CC0-1.0", "cc01.0": "CC0-1.0", "cc01.0universal": "CC0-1.0", "creativecommonscc0": "CC0-1.0", "creativecommonszero1.0universal": "CC0-1.0",
+	"cc01.0universalpublicdomaindedication": "CC0-1.0", "publicdomainpercreativecommonscc0": "CC0-1.0", "publicdomaincc0": "CC0-1.0",
+	"ccby": "CC-BY-4.0", "ccbysa": "CC-BY-SA-4.0", "cc0publicdomaindedication": "CC0-1.0",
+	"wtfpl": "WTFPL", "dowhattheheckyouwanttopublic": "WTFPL", "beerware": "Beerware", "beer": "Beerware",
+	"w3c": "W3C", "openldap": "OLDAP-2.8", "openldappublic": "OLDAP-2.8", "openssl": "OpenSSL", "ssleay": "SSLeay-standalone",
+	"opensslandssleay": "OpenSSL", "sleepycat": "Sleepycat", "ijg": "IJG", "ftl": "FTL", "freetype": "FTL", "curl": "curl",
+	"ntp": "NTP", "vim": "Vim", "latex2e": "Latex2e", "lppl": "LPPL-1.3c", "lppl1.3": "LPPL-1.3c", "ofl": "OFL-1.1", "ofl1.1": "OFL-1.1",
+	"silopenfont": "OFL-1.1", "silopenfont1.1": "OFL-1.1", "silopenfontlicense1.1": "OFL-1.1", "ecos": "eCos-2.0",
+	"qt": "QPL-1.0", "qpl": "QPL-1.0", "ncsa": "NCSA", "universityillinois/ncsaopensource": "NCSA", "universityillinoisncsaopensource": "NCSA",
+	"bouncycastle": "MIT", "blueoak1.0.0": "BlueOak-1.0.0", "hsqldb": "LicenseRef-HSQLDB", "json": "JSON", "jsonlicense": "JSON",
+	"hpnd": "HPND", "historicalpermissionnoticeanddisclaimer": "HPND", "bzip": "bzip2-1.0.6", "bzip2": "bzip2-1.0.6",
+	"fsfullr": "FSFULLR", "fsful": "FSFUL", "fsfap": "FSFAP", "gnuallpermissive": "FSFAP", "unicode": "Unicode-DFS-2016",
+	"bitstreamvera": "Bitstream-Vera", "ucd": "Unicode-TOU", "smlnj": "SMLNJ", "publicdomain": publicDomain, "pd": publicDomain,
+	"publicdomainlicense": publicDomain, "inpublicdomain": publicDomain, "none": refPrefix + "NONE",
+	"proprietary": refPrefix + "Proprietary", "otherproprietary": refPrefix + "Proprietary", "commercial": refPrefix + "Commercial",
+	"freeware": refPrefix + "Freeware", "osiapproved": refPrefix + "OSI-Approved",
+	"cddl+gplcpe": "CDDL-1.0 OR GPL-2.0-only WITH Classpath-exception-2.0", "cddl+gpl": "CDDL-1.0 OR GPL-2.0-only",
+	"cddl1.1": "CDDL-1.1", "gpl2wcpe": "GPL-2.0-only WITH Classpath-exception-2.0",
+	"gpl2withclasspathexception": "GPL-2.0-only WITH Classpath-exception-2.0",
+	"cddl+gpllicense":            "CDDL-1.0 OR GPL-2.0-only", "cddl/gplv2+ce": "CDDL-1.0 OR GPL-2.0-only WITH Classpath-exception-2.0",
+}
+
+// publicDomain is not a licence, and what it means depends on the place; SPDX has no identifier for it.
+const publicDomain = refPrefix + "Public-Domain"
+
+// exceptions are the squashed names of licence exceptions without the word itself.
+var exceptions = map[string]string{
+	"autoconf": "Autoconf-exception-2.0", "autoconfdata": "Autoconf-exception-generic", "bison": "Bison-exception-2.2",
+	"bison2.2": "Bison-exception-2.2", "classpath": "Classpath-exception-2.0", "classpath2.0": "Classpath-exception-2.0",
+	"gnuclasspath": "Classpath-exception-2.0", "cpe": "Classpath-exception-2.0", "font": "Font-exception-2.0",
+	"libtool": "Libtool-exception", "texinfo": "Texinfo-exception", "llvm": "LLVM-exception", "llvms": "LLVM-exception",
+	"linuxsyscallnote": "Linux-syscall-note", "gcc": "GCC-exception-3.1", "gccruntime": "GCC-exception-3.1",
+	"gccruntimelibrary": "GCC-exception-3.1", "wxwindows": "WxWindows-exception-3.1", "ubootexception": "u-boot-exception-2.0",
+	"qtlgpl": "Qt-LGPL-exception-1.1", "qtgpl": "Qt-GPL-exception-1.0", "ocamllinking": "OCaml-LGPL-linking-exception",
+	"bootloader": "Bootloader-exception", "gnat": "GNAT-exception", "lzma": "LZMA-exception", "universalfoss": "Universal-FOSS-exception-1.0",
+}
+
+// urls are addresses of licence texts without scheme, "www.", fragment and file ending, in lower case.
+var urls = map[string]string{
+	"apache.org/licenses/license-2.0": "Apache-2.0", "apache.org/licenses": "Apache-2.0", "apache.org/license": "Apache-2.0",
+	"opensource.org/licenses/apache2.0": "Apache-2.0", "apache.org/licenses/license-1.1": "Apache-1.1",
+	"repository.jboss.org/licenses/apache-2.0": "Apache-2.0", "repository.jboss.org/licenses/gpl-2.0-ce": "GPL-2.0-only WITH Classpath-exception-2.0",
+	"repository.jboss.org/licenses/cc0-1.0": "CC0-1.0",
+	"opensource.org/licenses/mit-license":   "MIT", "opensource.org/licenses/bsd-license": "LicenseRef-BSD", "jsoup.org/license": "MIT",
+	"bouncycastle.org/licence": "MIT", "slf4j.org/license": "MIT", "json.org/license": "JSON",
+	"gnu.org/licenses/gpl-2.0": "GPL-2.0-only", "gnu.org/licenses/gpl-3.0": "GPL-3.0-only", "gnu.org/copyleft/gpl": "GPL-1.0-or-later",
+	"gnu.org/licenses/gpl": "GPL-1.0-or-later", "gnu.org/licenses/lgpl": "LGPL-2.0-or-later", "gnu.org/copyleft/lesser": "LGPL-2.0-or-later",
+	"gnu.org/licenses/lgpl-2.1": "LGPL-2.1-only", "gnu.org/licenses/lgpl-3.0": "LGPL-3.0-only", "gnu.org/licenses/agpl-3.0": "AGPL-3.0-only",
+	"gnu.org/licenses/old-licenses/gpl-2.0": "GPL-2.0-only", "gnu.org/licenses/old-licenses/lgpl-2.1": "LGPL-2.1-only",
+	"gnu.org/licenses/old-licenses/gpl-1.0": "GPL-1.0-only", "gnu.org/licenses/fdl-1.3": "GFDL-1.3-only",
+	"gnu.org/software/classpath/license": "GPL-2.0-only WITH Classpath-exception-2.0", "openjdk.java.net/legal/gplv2+ce": "GPL-2.0-only WITH Classpath-exception-2.0",
+	"mozilla.org/mpl/2.0": "MPL-2.0", "mozilla.org/en-us/mpl/2.0": "MPL-2.0", "mozilla.org/mpl/mpl-1.1": "MPL-1.1", "mozilla.org/mpl/1.1": "MPL-1.1",
+	"eclipse.org/legal/epl-v10": "EPL-1.0", "eclipse.org/legal/epl-v20": "EPL-2.0", "eclipse.org/legal/epl-2.0": "EPL-2.0",
+	"eclipse.org/org/documents/epl-v10": "EPL-1.0", "eclipse.org/org/documents/epl-2.0/epl-2.0": "EPL-2.0", "eclipse.org/org/documents/edl-v10": "BSD-3-Clause",
+	"eclipse.org/org/documents/epl-v20": "EPL-2.0", "eclipse.org/org/documents/epl-2.0": "EPL-2.0",
+	"creativecommons.org/publicdomain/zero/1.0": "CC0-1.0", "creativecommons.org/publicdomain/zero/1.0/legalcode": "CC0-1.0",
+	"unlicense.org": "Unlicense", "boost.org/license_1_0": "BSL-1.0", "wtfpl.net": "WTFPL", "zlib.net/zlib_license": "Zlib",
+	"glassfish.dev.java.net/public/cddlv1.0": "CDDL-1.0", "glassfish.dev.java.net/public/cddl+gpl_1_1": "CDDL-1.1 OR GPL-2.0-only WITH Classpath-exception-2.0",
+	"glassfish.java.net/public/cddl+gpl_1_1": "CDDL-1.1 OR GPL-2.0-only WITH Classpath-exception-2.0",
+	"golang.org/license":                     "BSD-3-Clause", "python.org/psf/license": "PSF-2.0", "isc.org/licenses": "ISC", "artistic-license.info": "Artistic-2.0",
+}

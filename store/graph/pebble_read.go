@@ -1,0 +1,324 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/seaworthy-dev/seaworthy"
+)
+
+// Edges implements Reader. Predicates that are not asked for are not read: three quarters of what is said of an image
+// are its files.
+func (f *folder) Edges(ctx context.Context, query Query) (Page, error) {
+	q, err := query.check()
+	if err != nil || len(q.from) == 0 || len(q.predicates) == 0 {
+		return Page{}, err
+	}
+	db, done, err := f.use()
+	if err != nil {
+		return Page{}, err
+	}
+	defer done()
+	state := newView(db)
+	defer state.Close()
+	it, err := state.NewIter(nil)
+	if err != nil {
+		return Page{}, f.failed(err, "reading statements")
+	}
+	defer it.Close()
+	w := walker{question: q, state: state, it: it}
+	for i, from := range q.from {
+		if i%256 == 0 && ctx.Err() != nil {
+			return Page{}, ctx.Err()
+		}
+		if more, err := w.read(from); err != nil {
+			return Page{}, f.failed(err, "reading statements about %s", FormatID(from))
+		} else if more {
+			w.page.Next = placeOf(w.page.Edges[len(w.page.Edges)-1]).cursor()
+			break
+		}
+	}
+	return w.page, nil
+}
+
+// walker reads edges of one subject after the other.
+type walker struct {
+	question
+	state *view
+	it    *pebble.Iterator
+	page  Page
+	key   []byte // reused
+}
+
+// read appends the edges of one subject; more is true if there is one that found no room.
+func (w *walker) read(from ID) (more bool, err error) {
+	side := byte(sideOut)
+	if w.back {
+		side = sideIn
+	}
+	p := 0
+	same := 0 // rows of one statement
+	w.key = sidePrefix(w.key, side, from, w.predicates[0])
+	if w.started && from == w.after.from {
+		w.key = append(edgeKey(side, from, w.after.predicate, w.after.to, w.after.document), 0)
+	}
+	for ok := w.it.SeekPrefixGE(w.key); ok; {
+		s, at, whole := cutEdge(w.it.Key())
+		if s != side || !whole {
+			break
+		}
+		for p < len(w.predicates) && w.predicates[p] < at.predicate {
+			p++
+		}
+		if p == len(w.predicates) {
+			break
+		}
+		if w.predicates[p] > at.predicate { // rows that nobody asked for
+			w.key = sidePrefix(w.key, side, from, w.predicates[p])
+			ok = w.it.SeekPrefixGE(w.key)
+			continue
+		}
+		if len(w.page.Edges) == w.limit {
+			return true, nil
+		}
+		if same = w.repeats(same, at); w.enough > 0 && same > w.enough {
+			w.key = append(edgeKey(side, from, at.predicate, at.to, lastID), 0)
+			ok = w.it.SeekPrefixGE(w.key)
+			continue
+		}
+		attrs, err := w.attrs(at)
+		if err != nil {
+			return false, err
+		}
+		w.page.Edges = append(w.page.Edges, Edge{from, predicateOf(at.predicate), at.to, at.document, attrs})
+		ok = w.it.Next()
+	}
+	return false, w.it.Error()
+}
+
+// lastID is the greatest id there can be.
+var lastID = ID(bytes.Repeat([]byte{0xff}, len(ID{})))
+
+// repeats counts a row: how many of its statement there are by now, the row before being of one with n.
+func (w *walker) repeats(n int, at place) int {
+	if len(w.page.Edges) > 0 {
+		last := &w.page.Edges[len(w.page.Edges)-1]
+		if last.From == at.from && last.To == at.to && last.Predicate == predicateOf(at.predicate) {
+			return n + 1
+		}
+	}
+	return 1
+}
+
+// attrs reads the attributes of the row the iterator is at. Of files, seen from their side, they are with the other.
+func (w *walker) attrs(at place) ([]seaworthy.Property, error) {
+	if !w.back || at.predicate != numberOfFile {
+		return unpackAttrs(w.it.Value())
+	}
+	value, ok, err := get(w.state, edgeKey(sideOut, at.to, at.predicate, at.from, at.document))
+	if err == nil && !ok {
+		err = errEncoding
+	}
+	if err != nil {
+		return nil, err
+	}
+	return unpackAttrs(value)
+}
+
+// Subjects implements Reader.
+func (f *folder) Subjects(ctx context.Context, ids []ID) ([]seaworthy.Subject, error) {
+	subjects := make([]seaworthy.Subject, len(ids))
+	err := f.each16(ctx, ids, nodeKey, func(i int, value []byte) (err error) {
+		subjects[i], err = unpackSubject(value)
+		return err
+	})
+	return subjects, f.failed(err, "reading subjects")
+}
+
+// Documents implements Reader.
+func (f *folder) Documents(ctx context.Context, ids []ID) ([]seaworthy.Document, error) {
+	documents := make([]seaworthy.Document, len(ids))
+	key := func(id ID) []byte { return documentKey(tableDocument, id) }
+	err := f.each16(ctx, ids, key, func(i int, value []byte) error {
+		return json.Unmarshal(value, &documents[i])
+	})
+	return documents, f.failed(err, "reading documents")
+}
+
+// each16 reads the rows of ids in the order of the table, and gives each to fn with its place in ids.
+func (f *folder) each16(ctx context.Context, ids []ID, key func(ID) []byte, fn func(i int, value []byte) error) error {
+	db, done, err := f.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	order := make([]int, len(ids))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return compareIDs(ids[a], ids[b]) })
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for n, i := range order {
+		if n%256 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		k := key(ids[i])
+		if !it.SeekPrefixGE(k) || !bytes.Equal(it.Key(), k) {
+			if err := it.Error(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := fn(i, it.Value()); err != nil {
+			return f.damaged(err, "what is known of "+FormatID(ids[i]))
+		}
+	}
+	return nil
+}
+
+// Body implements Store.
+func (f *folder) Body(_ context.Context, d seaworthy.Digest) ([]byte, error) {
+	db, done, err := f.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	state := newView(db)
+	defer state.Close()
+	return f.body(state, d)
+}
+
+func (f *folder) body(r reader, d seaworthy.Digest) (_ []byte, err error) {
+	id := DocumentID(d)
+	value, ok, err := get(r, documentKey(tableDocument, id))
+	if err != nil {
+		return nil, f.failed(err, "reading the document %s", d)
+	}
+	if !ok {
+		return nil, noBody(d)
+	}
+	var doc seaworthy.Document
+	if err := json.Unmarshal(value, &doc); err != nil || doc.Size < 0 || doc.Size > MaxBody {
+		return nil, f.damaged(errEncoding, "the document "+string(d))
+	}
+	prefix := documentKey(tableBody, id)
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return nil, f.failed(err, "reading the document %s", d)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	z, err := zstd.NewReader(&rowReader{it: it}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, f.failed(err, "reading the document %s", d)
+	}
+	defer z.Close()
+	body := make([]byte, doc.Size)
+	if _, err := io.ReadFull(z, body); err != nil {
+		return nil, f.damaged(errors.Join(err, it.Error()), "the bytes of the document "+string(d))
+	}
+	if got := seaworthy.SHA256(body); got != d {
+		return nil, f.damaged(seaworthy.Errorf(seaworthy.Mismatch, "they are those of %s", got), "the bytes of the document "+string(d))
+	}
+	return body, nil
+}
+
+// rowReader reads the values of rows one after the other.
+type rowReader struct {
+	it      *pebble.Iterator
+	started bool
+	rest    []byte
+}
+
+func (r *rowReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		ok := false
+		if r.started {
+			ok = r.it.Next()
+		} else {
+			ok, r.started = r.it.First(), true
+		}
+		if !ok {
+			if err := r.it.Error(); err != nil {
+				return 0, err
+			}
+			return 0, io.EOF
+		}
+		r.rest = r.it.Value()
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// List implements Store.
+func (f *folder) List(ctx context.Context, q ListQuery) (ListPage, error) {
+	l, err := q.check()
+	if err != nil {
+		return ListPage{}, err
+	}
+	db, done, err := f.use()
+	if err != nil {
+		return ListPage{}, err
+	}
+	defer done()
+	state := newView(db)
+	defer state.Close()
+	it, err := state.NewIter(&pebble.IterOptions{LowerBound: []byte{tableList}, UpperBound: []byte{tableList + 1}})
+	if err != nil {
+		return ListPage{}, f.failed(err, "listing documents")
+	}
+	defer it.Close()
+	first := []byte{tableList}
+	if l.started {
+		first = append(listKey(l.after), 0)
+	}
+	var page ListPage
+	var last listPlace
+	for ok := it.SeekGE(first); ok; ok = it.Next() {
+		if l.kinds != nil && !slices.Contains(l.kinds, seaworthy.DocumentKind(it.Value())) {
+			continue
+		}
+		if len(page.Documents) == l.limit {
+			page.Next = last.cursor()
+			break
+		}
+		last = cutListKey(it.Key())
+		value, ok, err := get(state, documentKey(tableDocument, last.id))
+		var doc seaworthy.Document
+		if err == nil && (!ok || json.Unmarshal(value, &doc) != nil) {
+			err = f.damaged(errEncoding, "the list of documents")
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return ListPage{}, f.failed(err, "listing documents")
+		}
+		page.Documents = append(page.Documents, doc)
+	}
+	return page, f.failed(it.Error(), "listing documents")
+}
+
+// Stats implements Store.
+func (f *folder) Stats(context.Context) (Stats, error) {
+	db, done, err := f.use()
+	if err != nil {
+		return Stats{}, err
+	}
+	defer done()
+	db.changing.Lock()
+	t := db.totals
+	db.changing.Unlock()
+	return Stats{
+		Subjects: t.subjects, Documents: t.documents, Statements: t.statements, Jobs: t.jobs,
+		Bytes: int64(db.Metrics().DiskSpaceUsage()), Engine: "pebble",
+	}, nil
+}
