@@ -314,6 +314,14 @@ func (n *node) manifest() string {
 	return n.Evidence[0].Path
 }
 
+// asked is 0 where somebody asked for the package, 1 where it came along.
+func (n *node) asked() int {
+	if n.rel == Direct {
+		return 0
+	}
+	return 1
+}
+
 // version is what is shown for a version: the range where there is only that.
 func (n *node) version() string { return cmp.Or(n.Version, n.Property(propertyRange)) }
 

@@ -1,7 +1,9 @@
 package deps
 
 import (
+	"cmp"
 	"container/heap"
+	"slices"
 
 	"github.com/seaworthy-dev/seaworthy"
 )
@@ -9,7 +11,8 @@ import (
 // Answer is why a package is there.
 type Answer struct {
 	Package string `json:"package"` // as it was asked for
-	// Found are all packages that are called so, each with the projects it is part of.
+	// Found are all packages that are called so, each with the projects it is part of: first those that somebody
+	// asked for, then by version, source and manifest.
 	Found []Presence `json:"found"`
 	// Cut says that there was too much to look at: the last of Found are without their chains.
 	Cut bool `json:"cut,omitempty"`
@@ -64,6 +67,11 @@ func (g *Graph) Why(name string, most int) (*Answer, error) {
 	if len(found) == 0 {
 		return nil, missing(name)
 	}
+	slices.SortStableFunc(found, func(a, b int32) int {
+		x, y := &g.nodes[a], &g.nodes[b]
+		return cmp.Or(cmp.Compare(x.asked(), y.asked()), cmp.Compare(x.version(), y.version()), cmp.Compare(x.source, y.source),
+			cmp.Compare(x.manifest(), y.manifest()))
+	})
 	a := &Answer{Package: name}
 	work := maxWork
 	for _, target := range found {
