@@ -4,10 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,19 +142,4 @@ func (a *app) openFile(name string) (io.ReadCloser, error) {
 		return nil, seaworthy.Wrap(err, code, "opening %q", name)
 	}
 	return f, nil
-}
-
-// tuneMemory sets how often garbage is collected while an image is read. As long as everything comes from the cache
-// there is little to collect and no time to lose. Once layers are read (progress is then called), most of what
-// passes is thrown away at once, and collecting often costs little beside reading and keeps the peak low.
-func (a *app) tuneMemory(progress func(int64)) func(int64) {
-	if a.getenv("GOGC") != "" {
-		return progress
-	}
-	debug.SetGCPercent(200)
-	var reading sync.Once
-	return func(n int64) {
-		reading.Do(func() { debug.SetGCPercent(18) })
-		progress(n)
-	}
 }
