@@ -29,7 +29,9 @@ const (
 	minMemTable = 256 << 10
 	// blockSize is how much is decompressed to read one row, in bytes. With 32 KiB, questions about what is spread over a
 	// large graph took twice as long, for a graph that is a twentieth smaller.
-	blockSize = 8 << 10
+	blockSize = 4 << 10
+	// tableSize is how large a table of the first level is, in bytes; those of each further one are twice as large.
+	tableSize = 8 << 20
 )
 
 var (
@@ -221,6 +223,10 @@ func (f *folder) pebbleOptions(d *opened) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MaxOpenFiles:                maxFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	o.TargetFileSizes[0] = tableSize
+	for i := 1; i < len(o.TargetFileSizes); i++ {
+		o.TargetFileSizes[i] = 2 * o.TargetFileSizes[i-1]
 	}
 	for i := range o.Levels {
 		l := &o.Levels[i]

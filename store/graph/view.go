@@ -27,6 +27,12 @@ func newView(r reader) *view {
 	return &view{it, err}
 }
 
+// clone is another view of the same state, for another goroutine.
+func (v *view) clone() (*view, error) {
+	it, err := v.NewIter(nil)
+	return &view{it, err}, err
+}
+
 // NewIter implements reader.
 func (v *view) NewIter(o *pebble.IterOptions) (*pebble.Iterator, error) {
 	if v.first != nil {
