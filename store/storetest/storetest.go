@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t testing.TB) graph.Store) {
 		run  func(*testing.T, graph.Store)
 	}{
 		{"entries", entries},
+		{"frontiers", frontiers},
 		{"refusals", refusals},
 		{"finding", finding},
 		{"listing", listing},
