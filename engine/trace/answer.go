@@ -208,17 +208,31 @@ func (a *asking) edge(e *edge) {
 	})
 }
 
-// trailTo puts the way to a visit into the answer and returns the nodes on it and the documents it rests on. beyond is
-// how deep the start of the walk is.
+// way is how a walk came to a visit, as it stands in the answer.
+type way struct {
+	via  []string   // nodes
+	docs []graph.ID // that it rests on
+}
+
+// trailTo puts the way to a visit into the answer and returns the nodes on it and the documents it rests on, both not to
+// be changed. beyond is how deep the start of the walk is, the same for all of a trail.
 func (a *asking) trailTo(t *trail, at, beyond int) (via []string, docs []graph.ID, signed bool) {
-	for _, id := range t.via(at) {
-		via = append(via, a.node(id, beyond+t.visits[t.at[id]].depth))
+	w, ok := t.told[at]
+	if !ok {
+		for _, id := range t.via(at) {
+			w.via = append(w.via, a.node(id, beyond+t.visits[t.at[id]].depth))
+		}
+		for _, e := range t.edges(at) {
+			a.edge(&e)
+			w.docs = append(w.docs, e.docs...)
+		}
+		w.via, w.docs = slices.Clip(w.via), slices.Clip(w.docs)
+		if t.told == nil {
+			t.told = map[int]way{}
+		}
+		t.told[at] = w
 	}
-	for _, e := range t.edges(at) {
-		a.edge(&e)
-		docs = append(docs, e.docs...)
-	}
-	return via, docs, t.visits[at].signed
+	return w.via, w.docs, t.visits[at].signed
 }
 
 // digests returns the digests of documents, sorted, and has the answer name them.

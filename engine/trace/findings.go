@@ -352,12 +352,6 @@ func (a *asking) vulnGroups(claims []located) (map[graph.ID]*vulnGroup, error) {
 	return a.groupsOf(ids)
 }
 
-// aliases is the way between the names of a vulnerability.
-var aliases = []step{
-	out(seaworthy.SaysSame).to(seaworthy.VulnSubject),
-	in(seaworthy.SaysSame).to(seaworthy.VulnSubject),
-}
-
 // aliasDepth is how many names of names are followed.
 const aliasDepth = 4
 
@@ -375,23 +369,28 @@ func (a *asking) groupsOf(ids []graph.ID) (map[graph.ID]*vulnGroup, error) {
 	for _, id := range ids {
 		lead[id] = id
 	}
+	var rated []graph.Edge
 	frontier := ids
 	for depth := 0; depth < aliasDepth && len(frontier) > 0; depth++ {
-		var next []graph.ID
-		for i := range aliases {
-			list, err := a.take(frontier, &aliases[i])
-			if err != nil {
-				return nil, err
-			}
-			for _, e := range list {
-				if _, ok := lead[e.to]; !ok {
-					lead[e.to] = e.to
-					next = append(next, e.to)
-				}
-				lead[find(e.from)] = find(e.to)
-			}
+		same, rates, err := a.vulnNames(frontier)
+		if err != nil {
+			return nil, err
 		}
-		frontier = next
+		rated = append(rated, rates...)
+		frontier = nil
+		for _, e := range same {
+			if _, ok := lead[e.to]; !ok {
+				lead[e.to] = e.to
+				frontier = append(frontier, e.to)
+			}
+			lead[find(e.from)] = find(e.to)
+		}
+	}
+	if err := a.statements(frontier, false, []seaworthy.Predicate{seaworthy.SaysRated}, func(e *graph.Edge, _ *evidence) error {
+		rated = append(rated, *e)
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	all := make([]graph.ID, 0, len(lead))
 	for id := range lead {
@@ -419,8 +418,34 @@ func (a *asking) groupsOf(ids []graph.ID) (map[graph.ID]*vulnGroup, error) {
 	for _, id := range all {
 		groups[id] = groups[find(id)]
 	}
-	return groups, a.rate(all, groups)
+	for i := range rated {
+		groups[rated[i].From].rate(&rated[i])
+	}
+	return groups, nil
 }
+
+// vulnNames reads which vulnerabilities are the same, from both ends, and how they are rated, which is beside it.
+func (a *asking) vulnNames(ids []graph.ID) (same []edge, rated []graph.Edge, err error) {
+	err = a.statements(ids, false, []seaworthy.Predicate{seaworthy.SaysSame, seaworthy.SaysRated}, func(e *graph.Edge, d *evidence) error {
+		if e.Predicate == seaworthy.SaysRated {
+			rated = append(rated, *e)
+		} else {
+			same = a.merge(same, e, d, false)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	back, err := a.edges(ids, true, []seaworthy.Predicate{seaworthy.SaysSame})
+	if err != nil {
+		return nil, nil, err
+	}
+	same, err = a.leading(append(same, back...), &toVuln)
+	return same, rated, err
+}
+
+var toVuln = step{kinds: []seaworthy.SubjectKind{seaworthy.VulnSubject}}
 
 // vulnRank orders the names of a vulnerability: CVE before all others.
 func vulnRank(key string) int {
@@ -433,28 +458,24 @@ func vulnRank(key string) int {
 	return 2
 }
 
-// rate reads how likely vulnerabilities are exploited, whether they are, and their scores: in attributes of their
-// own, or as the score of a statement of that type.
-func (a *asking) rate(ids []graph.ID, groups map[graph.ID]*vulnGroup) error {
-	return a.statements(ids, false, []seaworthy.Predicate{seaworthy.SaysRated}, func(e *graph.Edge, _ *evidence) error {
-		g := groups[e.From]
-		value := func(name string) float64 {
-			v, err := strconv.ParseFloat(seaworthy.AttrOf(e.Attrs, name), 64)
-			if err != nil || v < 0 {
-				return 0
-			}
-			return v
+// rate takes in how likely the vulnerability is exploited, whether it is, or its score: in attributes of their own, or as
+// the score of a statement of that type.
+func (g *vulnGroup) rate(e *graph.Edge) {
+	value := func(name string) float64 {
+		v, err := strconv.ParseFloat(seaworthy.AttrOf(e.Attrs, name), 64)
+		if err != nil || v < 0 {
+			return 0
 		}
-		epss, kind := value("epss"), seaworthy.AttrOf(e.Attrs, "type")
-		switch kind {
-		case "epss":
-			epss = max(epss, value("score"))
-		case "cvss":
-			g.cvss = max(g.cvss, min(value("score"), 10))
-		}
-		g.epss = max(g.epss, min(epss, 1))
-		g.kev = g.kev || kind == "kev" || seaworthy.AttrOf(e.Attrs, "kev") != ""
-		g.rated = append(g.rated, e.Document)
-		return nil
-	})
+		return v
+	}
+	epss, kind := value("epss"), seaworthy.AttrOf(e.Attrs, "type")
+	switch kind {
+	case "epss":
+		epss = max(epss, value("score"))
+	case "cvss":
+		g.cvss = max(g.cvss, min(value("score"), 10))
+	}
+	g.epss = max(g.epss, min(epss, 1))
+	g.kev = g.kev || kind == "kev" || seaworthy.AttrOf(e.Attrs, "kev") != ""
+	g.rated = append(g.rated, e.Document)
 }

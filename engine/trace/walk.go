@@ -54,6 +54,7 @@ type trail struct {
 	at     map[graph.ID]int // index in visits
 	all    []edge           // every edge between what was visited, if keep is set
 	keep   bool
+	told   map[int]way // of visits that are in the answer
 }
 
 // has says whether the walk came to id.
@@ -135,8 +136,16 @@ func (a *asking) walkInto(t *trail, start []graph.ID, steps []step, depth int) (
 // take reads the edges of one step.
 func (a *asking) take(frontier []graph.ID, s *step) ([]edge, error) {
 	list, err := a.edges(frontier, s.back, s.predicates)
-	if err != nil || s.kinds == nil || len(list) == 0 {
+	if err != nil || s.kinds == nil {
 		return list, err
+	}
+	return a.leading(list, s)
+}
+
+// leading keeps the edges that lead where a step may lead to.
+func (a *asking) leading(list []edge, s *step) ([]edge, error) {
+	if len(list) == 0 {
+		return nil, nil
 	}
 	var need []graph.ID
 	for i := range list {

@@ -84,6 +84,9 @@ type walker struct {
 	page  Page
 	more  bool   // the page is full, and there is another edge
 	key   []byte // reused
+
+	packed []byte // attributes of the row before, and what they are
+	attrs  []seaworthy.Property
 }
 
 // readAll fills the page.
@@ -141,7 +144,7 @@ func (w *walker) read(from ID) (more bool, err error) {
 			ok = w.it.SeekPrefixGE(w.key)
 			continue
 		}
-		attrs, err := w.attrs(at)
+		attrs, err := w.attributes(at)
 		if err != nil {
 			return false, err
 		}
@@ -165,10 +168,15 @@ func (w *walker) repeats(n int, at place) int {
 	return 1
 }
 
-// attrs reads the attributes of the row the iterator is at. Of files, seen from their side, they are with the other.
-func (w *walker) attrs(at place) ([]seaworthy.Property, error) {
+// attributes reads those of the row the iterator is at. Of files, seen from their side, they are with the other. Rows
+// next to each other often have the same.
+func (w *walker) attributes(at place) (_ []seaworthy.Property, err error) {
 	if !w.back || at.predicate != numberOfFile {
-		return unpackAttrs(w.it.Value())
+		if value := w.it.Value(); !bytes.Equal(value, w.packed) {
+			w.packed = append(w.packed[:0], value...)
+			w.attrs, err = unpackAttrs(value)
+		}
+		return slices.Clip(w.attrs), err
 	}
 	value, ok, err := get(w.state, edgeKey(sideOut, at.to, at.predicate, at.from, at.document))
 	if err == nil && !ok {
