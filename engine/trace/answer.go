@@ -210,29 +210,30 @@ func (a *asking) edge(e *edge) {
 
 // way is how a walk came to a visit, as it stands in the answer.
 type way struct {
-	via  []string   // nodes
-	docs []graph.ID // that it rests on
+	via   []string // nodes
+	rests []string // digests of the documents it rests on, sorted
 }
 
-// trailTo puts the way to a visit into the answer and returns the nodes on it and the documents it rests on, both not to
-// be changed. beyond is how deep the start of the walk is, the same for all of a trail.
-func (a *asking) trailTo(t *trail, at, beyond int) (via []string, docs []graph.ID, signed bool) {
+// trailTo puts the way to a visit into the answer and returns the nodes on it and the digests of the documents it rests
+// on, both not to be changed. beyond is how deep the start of the walk is, the same for all of a trail.
+func (a *asking) trailTo(t *trail, at, beyond int) (via, rests []string, signed bool) {
 	w, ok := t.told[at]
 	if !ok {
+		var docs []graph.ID
 		for _, id := range t.via(at) {
 			w.via = append(w.via, a.node(id, beyond+t.visits[t.at[id]].depth))
 		}
 		for _, e := range t.edges(at) {
 			a.edge(&e)
-			w.docs = append(w.docs, e.docs...)
+			docs = append(docs, e.docs...)
 		}
-		w.via, w.docs = slices.Clip(w.via), slices.Clip(w.docs)
+		w.via, w.rests = slices.Clip(w.via), a.digests(docs)
 		if t.told == nil {
 			t.told = map[int]way{}
 		}
 		t.told[at] = w
 	}
-	return w.via, w.docs, t.visits[at].signed
+	return w.via, w.rests, t.visits[at].signed
 }
 
 // digests returns the digests of documents, sorted, and has the answer name them.
@@ -248,10 +249,20 @@ func (a *asking) digests(docs []graph.ID) []string {
 	return slices.Compact(list)
 }
 
+// union joins two lists that are sorted and have nothing twice.
 func union(a, b []string) []string {
-	all := append(slices.Clone(a), b...)
-	slices.Sort(all)
-	return slices.Compact(all)
+	all := make([]string, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch c := strings.Compare(a[0], b[0]); {
+		case c < 0:
+			all, a = append(all, a[0]), a[1:]
+		case c > 0:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // anySigned says whether one of the documents is signed.
@@ -285,7 +296,7 @@ func (a *asking) note(format string, args ...any) {
 
 // row appends a row of cells that rests on documents.
 func (a *asking) row(r Row, docs []graph.ID) {
-	r.Documents = a.digests(docs)
+	r.Documents = union(r.Documents, a.digests(docs))
 	a.out.Rows = append(a.out.Rows, r)
 }
 

@@ -302,7 +302,7 @@ func TestEnoughDocuments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(a.Rows[0].Documents); n != enoughDocuments || !slices.ContainsFunc(a.Notes, func(n string) bool { return strings.Contains(n, "16 are shown") }) {
+		if n := len(a.Rows[0].Documents); n != enoughDocuments || !slices.ContainsFunc(a.Notes, func(n string) bool { return strings.Contains(n, fmt.Sprintf("%d are shown", enoughDocuments)) }) {
 			t.Errorf("%T: the row rests on %d documents, notes %q", s, n, a.Notes)
 		}
 		r.edges = 0

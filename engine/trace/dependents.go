@@ -180,12 +180,12 @@ func (a *asking) sortHits(t *trail, list []hit, first func(x, y hit) int) ([]hit
 
 // hitRow shows a hit and how it is one; more cells follow those that all have.
 func (a *asking) hitRow(t *trail, h *hit, more []string) {
-	via, docs, signed := a.trailTo(t, h.at, 0)
+	via, rests, signed := a.trailTo(t, h.at, 0)
 	v := &t.visits[h.at]
 	a.row(Row{
-		Node: graph.FormatID(h.id), Via: via, Signed: signed,
+		Node: graph.FormatID(h.id), Via: via, Documents: rests, Signed: signed,
 		Cells: append([]string{a.label(h.id), string(h.kind), a.roleOf(h), strconv.Itoa(v.depth), a.label(t.visits[v.parent].id)}, more...),
-	}, append(docs, h.noted...))
+	}, h.noted)
 }
 
 // impact lists what is hit when the subject is bad: workloads first, then artifacts and packages, with whom to tell.
@@ -257,11 +257,11 @@ func (a *asking) patch() error {
 		return err
 	}
 	for _, h := range list {
-		via, docs, signed := a.trailTo(t, h.at, 0)
+		via, rests, signed := a.trailTo(t, h.at, 0)
 		a.row(Row{
-			Node: graph.FormatID(h.id), Level: wave[h.at] - 1, Via: via, Signed: signed,
+			Node: graph.FormatID(h.id), Level: wave[h.at] - 1, Via: via, Documents: rests, Signed: signed,
 			Cells: []string{strconv.Itoa(wave[h.at]), a.label(h.id), string(h.kind), a.label(t.visits[t.visits[h.at].parent].id), strings.Join(h.contacts, ", ")},
-		}, append(docs, h.noted...))
+		}, h.noted)
 	}
 	return nil
 }

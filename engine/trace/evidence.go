@@ -63,7 +63,7 @@ func (a *asking) enough(predicates []seaworthy.Predicate) int {
 
 // enoughDocuments bounds what is read of things that everything has: a thousand images say that libc6 depends on
 // libcrypt1.
-const enoughDocuments = 16
+const enoughDocuments = 8
 
 // statements reads what leads away from ids and passes, one statement after the other; those of one (from,
 // predicate, to) follow each other. Reading ends early, and the answer is truncated, at MaxRead.

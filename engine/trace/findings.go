@@ -216,21 +216,25 @@ func (a *asking) claims(t *trail, class []int) ([]located, error) {
 		}
 	}
 	var list []located
+	named := claim{} // of what the statements speak now, and how exactly they name it
 	err := a.statements(ids, true, []seaworthy.Predicate{seaworthy.SaysAffects}, func(e *graph.Edge, d *evidence) error {
 		c := claim{vuln: e.To, about: e.From, attrs: e.Attrs, doc: e.Document, signed: d.signed()}
 		key := a.subjects[c.about].Key
-		c.specific, c.how = specificity(key), "it names "+key
+		if named.how == "" || named.about != c.about {
+			named.about, named.specific, named.how = c.about, specificity(key), "it names "+key
+		}
+		c.specific, c.how = named.specific, named.how
 		for _, at := range about[e.From] {
 			exact := t.visits[at].id == e.From
 			if !exact && (!a.isVEX(&c) || c.attr("range") != "") {
 				continue // an advisory about a range of versions: which ones it means was decided when it was matched
 			}
-			if of := c.all("product"); len(of) > 0 {
-				which := slices.IndexFunc(of, func(p string) bool { return a.isProduct(t, p, product) })
+			if products := c.all("product"); len(products) > 0 {
+				which := slices.IndexFunc(products, func(p string) bool { return a.isProduct(t, p, product) })
 				if which < 0 {
 					continue
 				}
-				c.specific, c.how = bySubcomponent+specificity(key), "it names "+key+" as a part of "+of[which]
+				c.specific, c.how = bySubcomponent+named.specific, named.how+" as a part of "+products[which]
 			}
 			list = append(list, located{claim: c, at: class[at], product: product[at]})
 		}

@@ -37,7 +37,7 @@ func (a *asking) vulns() error {
 }
 
 func (a *asking) findingRow(t *trail, f *finding) {
-	via, docs, signed := a.trailTo(t, f.at, 0)
+	via, rests, signed := a.trailTo(t, f.at, 0)
 	depth := t.visits[f.at].depth
 	vuln := a.node(f.vuln, depth+1)
 	a.edge(&f.edge)
@@ -56,9 +56,9 @@ func (a *asking) findingRow(t *trail, f *finding) {
 		name, version = a.label(f.about), ""
 	}
 	a.row(Row{
-		Node: vuln, Via: append(via, vuln), Signed: signed && f.signed,
+		Node: vuln, Via: append(via, vuln), Documents: rests, Signed: signed && f.signed,
 		Cells: []string{f.name, f.severity.String(), string(f.status), name, version, f.fixed, epssText(f.epss), yes(f.kev), f.why},
-	}, append(docs, f.docs...))
+	}, f.docs)
 }
 
 func yes(b bool) string {

@@ -32,6 +32,11 @@ const (
 	blockSize = 4 << 10
 	// tableSize is how large a table of the first level is, in bytes; those of each further one are twice as large.
 	tableSize = 8 << 20
+	// indexSize is up to where a table has one index, in bytes, and not an index of indexes.
+	indexSize = 2 << 20
+	// baseLevel is how large the first level below that of flushed tables may be, in bytes. A question looks into every
+	// level: the fewer there are, the sooner it is answered.
+	baseLevel = 256 << 20
 )
 
 var (
@@ -224,13 +229,14 @@ func (f *folder) pebbleOptions(d *opened) *pebble.Options {
 		MaxOpenFiles:                maxFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
+	o.LBaseMaxBytes = baseLevel
 	o.TargetFileSizes[0] = tableSize
 	for i := 1; i < len(o.TargetFileSizes); i++ {
 		o.TargetFileSizes[i] = 2 * o.TargetFileSizes[i-1]
 	}
 	for i := range o.Levels {
 		l := &o.Levels[i]
-		l.BlockSize, l.IndexBlockSize = blockSize, 64<<10
+		l.BlockSize, l.IndexBlockSize = blockSize, indexSize
 		l.FilterPolicy = bloom.FilterPolicy(10)
 	}
 	// Tables are compressed when they are first written: most are not written again soon.

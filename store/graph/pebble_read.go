@@ -60,7 +60,11 @@ func (f *folder) edges(ctx context.Context, state *view, q question) (Page, erro
 	if err := working.Wait(); err != nil {
 		return Page{}, f.failed(err, "reading statements")
 	}
-	page := parts[0].page
+	rows := 0
+	for i := range parts {
+		rows += len(parts[i].page.Edges)
+	}
+	page := Page{Edges: append(make([]Edge, 0, rows), parts[0].page.Edges...)}
 	more := parts[0].more
 	for i := 1; i < len(parts) && !more; i++ {
 		rest := parts[i].page.Edges
