@@ -46,18 +46,24 @@ func (f *folder) edges(ctx context.Context, state *view, q question) (Page, erro
 	size := (len(q.from) + len(parts) - 1) / len(parts)
 	var working errgroup.Group
 	for i := range parts {
-		w := &parts[i]
-		w.question, w.question.from = q, q.from[min(i*size, len(q.from)):min((i+1)*size, len(q.from))]
-		var err error
+		parts[i].question, parts[i].question.from = q, q.from[min(i*size, len(q.from)):min((i+1)*size, len(q.from))]
+	}
+	var err error
+	for i := range parts[1:] {
+		w := &parts[1+i]
 		if w.state, err = state.clone(); err != nil {
-			return Page{}, f.failed(errors.Join(err, working.Wait()), "reading statements")
+			break
 		}
 		working.Go(func() error {
 			defer w.state.Close()
 			return w.readAll(ctx)
 		})
 	}
-	if err := working.Wait(); err != nil {
+	if err == nil {
+		parts[0].state = state
+		err = parts[0].readAll(ctx)
+	}
+	if err := errors.Join(err, working.Wait()); err != nil {
 		return Page{}, f.failed(err, "reading statements")
 	}
 	rows := 0
@@ -226,34 +232,42 @@ func (f *folder) each16(ctx context.Context, ids []ID, key func(ID) []byte, fn f
 	slices.SortFunc(order, func(a, b int) int { return compareIDs(ids[a], ids[b]) })
 	state := newView(db)
 	defer state.Close()
-	parts := severalAt(len(ids))
+	parts := slices.Collect(slices.Chunk(order, max((len(order)+severalAt(len(ids))-1)/severalAt(len(ids)), 1)))
 	var working errgroup.Group
-	for part := range slices.Chunk(order, max((len(order)+parts-1)/parts, 1)) {
-		it, err := state.NewIter(nil)
+	for _, part := range parts[min(1, len(parts)):] {
+		other, err := state.clone()
 		if err != nil {
 			return errors.Join(err, working.Wait())
 		}
 		working.Go(func() error {
-			defer it.Close()
-			for n, i := range part {
-				if n%256 == 0 && ctx.Err() != nil {
-					return ctx.Err()
-				}
-				k := key(ids[i])
-				if !it.SeekPrefixGE(k) || !bytes.Equal(it.Key(), k) {
-					if err := it.Error(); err != nil {
-						return err
-					}
-					continue
-				}
-				if err := fn(i, it.Value()); err != nil {
-					return f.damaged(err, "what is known of "+FormatID(ids[i]))
-				}
-			}
-			return nil
+			defer other.Close()
+			return f.rows(ctx, other, part, ids, key, fn)
 		})
 	}
-	return working.Wait()
+	if len(parts) > 0 {
+		err = f.rows(ctx, state, parts[0], ids, key, fn)
+	}
+	return errors.Join(err, working.Wait())
+}
+
+// rows reads those of some of ids, which part says the places of.
+func (f *folder) rows(ctx context.Context, state *view, part []int, ids []ID, key func(ID) []byte, fn func(i int, value []byte) error) error {
+	for n, i := range part {
+		if n%256 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		value, closer, err := state.Get(key(ids[i]))
+		if errors.Is(err, pebble.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(fn(i, value), closer.Close()); err != nil {
+			return f.damaged(err, "what is known of "+FormatID(ids[i]))
+		}
+	}
+	return nil
 }
 
 // Body implements Store.
