@@ -245,12 +245,17 @@ func (a *asking) digests(docs []graph.ID) []string {
 			list = append(list, string(e.doc.Digest))
 		}
 	}
-	slices.Sort(list)
+	if len(list) > 1 {
+		slices.Sort(list)
+	}
 	return slices.Compact(list)
 }
 
 // union joins two lists that are sorted and have nothing twice.
 func union(a, b []string) []string {
+	if len(a) == 0 {
+		return b
+	}
 	all := make([]string, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
 		switch c := strings.Compare(a[0], b[0]); {
