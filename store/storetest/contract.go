@@ -462,7 +462,13 @@ func frontiers(t *testing.T, s graph.Store) {
 		ids[i] = subject(i).ID()
 	}
 	for _, q := range []graph.Query{
-		{}, {Limit: 1}, {Limit: 7}, {Limit: 200}, {Limit: 201, Back: true}, {Limit: 64, Enough: 2}, {Back: true, Enough: 1},
+		{},
+		{Limit: 1},
+		{Limit: 7},
+		{Limit: 200},
+		{Limit: 201, Back: true},
+		{Limit: 64, Enough: 2},
+		{Back: true, Enough: 1},
 		{Limit: 3, Predicates: []seaworthy.Predicate{seaworthy.SaysContains, seaworthy.SaysSame}},
 	} {
 		q.From = ids
