@@ -457,7 +457,7 @@ func frontiers(t *testing.T, s graph.Store) {
 	const n, size = 60, 400
 	m := graph.NewMemory()
 	put(t, n, size, m, s)
-	ids := make([]graph.ID, size)
+	ids := make([]graph.ID, 3*size) // most are of subjects of which nothing is said
 	for i := range ids {
 		ids[i] = subject(i).ID()
 	}
@@ -470,6 +470,9 @@ func frontiers(t *testing.T, s graph.Store) {
 		{Limit: 64, Enough: 2},
 		{Back: true, Enough: 1},
 		{Limit: 3, Predicates: []seaworthy.Predicate{seaworthy.SaysContains, seaworthy.SaysSame}},
+		{Back: true, Predicates: []seaworthy.Predicate{seaworthy.SaysContains}},
+		{Back: true, Limit: 3, Predicates: []seaworthy.Predicate{seaworthy.SaysContains}},
+		{Back: true, Limit: 5, Predicates: []seaworthy.Predicate{seaworthy.SaysHasFile}},
 	} {
 		q.From = ids
 		want, got := pages(t, m, q), pages(t, s, q)
