@@ -191,8 +191,8 @@ func (a *asking) fact(id graph.ID, name, value string) {
 	}
 }
 
-// edge puts an edge and its ends into the answer.
-func (a *asking) edge(e *edge) {
+// edge puts an edge into the answer and returns the digests of the documents it rests on, sorted.
+func (a *asking) edge(e *edge) []string {
 	subject, object := e.ends()
 	key := edgeKey{graph.FormatID(subject), graph.FormatID(object), e.predicate}
 	digests := a.digests(e.docs)
@@ -200,12 +200,13 @@ func (a *asking) edge(e *edge) {
 		have := &a.out.Edges[at]
 		have.Documents = union(have.Documents, digests)
 		have.Signed = have.Signed || e.signed
-		return
+		return digests
 	}
 	a.edgesAt[key] = len(a.out.Edges)
 	a.out.Edges = append(a.out.Edges, Edge{
 		From: key.from, To: key.to, Predicate: e.predicate, Attrs: e.attrs, Documents: digests, Signed: e.signed,
 	})
+	return digests
 }
 
 // way is how a walk came to a visit, as it stands in the answer.
@@ -217,23 +218,27 @@ type way struct {
 // trailTo puts the way to a visit into the answer and returns the nodes on it and the digests of the documents it rests
 // on, both not to be changed. beyond is how deep the start of the walk is, the same for all of a trail.
 func (a *asking) trailTo(t *trail, at, beyond int) (via, rests []string, signed bool) {
-	w, ok := t.told[at]
-	if !ok {
-		var docs []graph.ID
-		for _, id := range t.via(at) {
-			w.via = append(w.via, a.node(id, beyond+t.visits[t.at[id]].depth))
-		}
-		for _, e := range t.edges(at) {
-			a.edge(&e)
-			docs = append(docs, e.docs...)
-		}
-		w.via, w.rests = slices.Clip(w.via), a.digests(docs)
-		if t.told == nil {
-			t.told = map[int]way{}
-		}
-		t.told[at] = w
-	}
+	w := a.wayTo(t, at, beyond)
 	return w.via, w.rests, t.visits[at].signed
+}
+
+// wayTo is the way to where a visit was reached from, and its last step.
+func (a *asking) wayTo(t *trail, at, beyond int) way {
+	if w, ok := t.told[at]; ok {
+		return w
+	}
+	var w way
+	v := &t.visits[at]
+	if v.parent >= 0 {
+		w = a.wayTo(t, v.parent, beyond)
+		w.rests = union(w.rests, a.edge(&v.edge))
+	}
+	w.via = slices.Clip(append(w.via, a.node(v.id, beyond+v.depth)))
+	if t.told == nil {
+		t.told = map[int]way{}
+	}
+	t.told[at] = w
+	return w
 }
 
 // digests returns the digests of documents, sorted, and has the answer name them.
@@ -251,10 +256,13 @@ func (a *asking) digests(docs []graph.ID) []string {
 	return slices.Compact(list)
 }
 
-// union joins two lists that are sorted and have nothing twice.
+// union joins two lists that are sorted and have nothing twice. It may be one of them.
 func union(a, b []string) []string {
-	if len(a) == 0 {
+	switch {
+	case len(a) == 0:
 		return b
+	case len(b) == 0:
+		return a
 	}
 	all := make([]string, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
@@ -299,7 +307,7 @@ func (a *asking) note(format string, args ...any) {
 	a.out.Notes = append(a.out.Notes, fmt.Sprintf(format, args...))
 }
 
-// row appends a row of cells that rests on documents.
+// row appends a row of cells that rests on documents, besides those it names.
 func (a *asking) row(r Row, docs []graph.ID) {
 	r.Documents = union(r.Documents, a.digests(docs))
 	a.out.Rows = append(a.out.Rows, r)

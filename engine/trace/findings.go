@@ -360,8 +360,6 @@ func (a *asking) vulnGroups(claims []located) (map[graph.ID]*vulnGroup, error) {
 const aliasDepth = 4
 
 func (a *asking) groupsOf(ids []graph.ID) (map[graph.ID]*vulnGroup, error) {
-	slices.SortFunc(ids, compareID)
-	ids = slices.Compact(ids)
 	lead := map[graph.ID]graph.ID{} // union-find
 	find := func(id graph.ID) graph.ID {
 		for lead[id] != id {
@@ -370,11 +368,14 @@ func (a *asking) groupsOf(ids []graph.ID) (map[graph.ID]*vulnGroup, error) {
 		}
 		return id
 	}
+	var frontier []graph.ID
 	for _, id := range ids {
-		lead[id] = id
+		if _, ok := lead[id]; !ok {
+			lead[id] = id
+			frontier = append(frontier, id)
+		}
 	}
 	var rated []graph.Edge
-	frontier := ids
 	for depth := 0; depth < aliasDepth && len(frontier) > 0; depth++ {
 		same, rates, err := a.vulnNames(frontier)
 		if err != nil {

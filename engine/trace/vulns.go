@@ -40,7 +40,7 @@ func (a *asking) findingRow(t *trail, f *finding) {
 	via, rests, signed := a.trailTo(t, f.at, 0)
 	depth := t.visits[f.at].depth
 	vuln := a.node(f.vuln, depth+1)
-	a.edge(&f.edge)
+	rests = union(rests, a.edge(&f.edge))
 	if len(f.aliases) > 0 {
 		a.fact(f.vuln, "aliases", strings.Join(f.aliases, ", "))
 	}
@@ -58,7 +58,7 @@ func (a *asking) findingRow(t *trail, f *finding) {
 	a.row(Row{
 		Node: vuln, Via: append(via, vuln), Documents: rests, Signed: signed && f.signed,
 		Cells: []string{f.name, f.severity.String(), string(f.status), name, version, f.fixed, epssText(f.epss), yes(f.kev), f.why},
-	}, f.docs)
+	}, nil)
 }
 
 func yes(b bool) string {

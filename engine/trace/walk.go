@@ -60,26 +60,6 @@ type trail struct {
 // has says whether the walk came to id.
 func (t *trail) has(id graph.ID) bool { _, ok := t.at[id]; return ok }
 
-// via returns the ids from the start to visit i, both included.
-func (t *trail) via(i int) []graph.ID {
-	var ids []graph.ID
-	for ; i >= 0; i = t.visits[i].parent {
-		ids = append(ids, t.visits[i].id)
-	}
-	slices.Reverse(ids)
-	return ids
-}
-
-// edges returns the edges from the start to visit i.
-func (t *trail) edges(i int) []edge {
-	var list []edge
-	for ; t.visits[i].parent >= 0; i = t.visits[i].parent {
-		list = append(list, t.visits[i].edge)
-	}
-	slices.Reverse(list)
-	return list
-}
-
 // ids returns all that was visited, nearest first.
 func (t *trail) ids() []graph.ID {
 	ids := make([]graph.ID, len(t.visits))
