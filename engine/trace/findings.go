@@ -113,25 +113,30 @@ func (a *asking) findings(t *trail) ([]finding, error) {
 		group *vulnGroup
 		at    int
 	}
-	byPart := map[key][]claim{}
+	byPart := make(map[key][]*claim, len(claims))
 	var order []key
 	ofProduct := map[*vulnGroup][]claim{}
-	for _, c := range claims {
+	for i := range claims {
+		c := &claims[i]
 		g := groups[c.claim.vuln]
 		if c.product && a.isVEX(&c.claim) {
 			ofProduct[g] = append(ofProduct[g], c.claim)
 			continue
 		}
 		k := key{g, c.at}
-		if _, ok := byPart[k]; !ok {
+		of := byPart[k]
+		if of == nil {
 			order = append(order, k)
 		}
-		byPart[k] = append(byPart[k], c.claim)
+		byPart[k] = append(of, &c.claim)
 	}
-	var list []finding
+	list := make([]finding, 0, len(order))
 	spoken := map[*vulnGroup]bool{}
 	for _, k := range order {
-		applicable := slices.Clone(byPart[k])
+		applicable := make([]claim, 0, len(byPart[k])+len(ofProduct[k.group]))
+		for _, c := range byPart[k] {
+			applicable = append(applicable, *c)
+		}
 		for _, c := range ofProduct[k.group] {
 			applicable = append(applicable, a.onPart(c, t, k.at))
 		}

@@ -28,9 +28,9 @@ func (c *claim) attr(name string) string { return seaworthy.AttrOf(c.attrs, name
 // different things (of other products, say) it is not known which means what, and none takes a finding away.
 func (c *claim) status() seaworthy.Status {
 	status := seaworthy.Status("")
-	for _, s := range c.all("status") {
-		if status == "" || suppresses(status) {
-			status = seaworthy.Status(s)
+	for _, p := range c.attrs {
+		if p.Name == "status" && (status == "" || suppresses(status)) {
+			status = seaworthy.Status(p.Value)
 		}
 	}
 	return status

@@ -66,12 +66,12 @@ func (f *folder) edges(ctx context.Context, state *view, q question) (Page, erro
 	if err := errors.Join(err, working.Wait()); err != nil {
 		return Page{}, f.failed(err, "reading statements")
 	}
+	page, more := parts[0].page, parts[0].more
 	rows := 0
-	for i := range parts {
-		rows += len(parts[i].page.Edges)
+	for i := range parts[1:] {
+		rows += len(parts[1+i].page.Edges)
 	}
-	page := Page{Edges: append(make([]Edge, 0, rows), parts[0].page.Edges...)}
-	more := parts[0].more
+	page.Edges = slices.Grow(page.Edges, rows)
 	for i := 1; i < len(parts) && !more; i++ {
 		rest := parts[i].page.Edges
 		more = parts[i].more
@@ -108,6 +108,7 @@ func (w *walker) readAll(ctx context.Context) (err error) {
 		return err
 	}
 	defer w.it.Close()
+	w.page.Edges = make([]Edge, 0, min(len(w.from), w.limit))
 	if w.back && len(w.predicates) == 1 && counted(w.predicates[0]) && len(w.from) >= severalFrom {
 		if w.counts, err = w.state.NewIter(nil); err != nil {
 			return err
