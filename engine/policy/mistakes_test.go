@@ -213,6 +213,7 @@ func TestMistakes(t *testing.T) {
 		{"no types", verifier + "{name: a, parameters: {disAllowedLicenses: [MIT]}}", "spec.artifactTypes", "must be given"},
 		{"a built-in verifier", verifier + "{name: cosign, artifactTypes: x}", "spec.name", "ClusterImagePolicy"},
 		{"a plugin", verifier + "{name: mine, artifactTypes: x}", "spec.name", "no programs are run"},
+		{"a long plugin", verifier + "{name: " + strings.Repeat("a", 129) + ", artifactTypes: x}", "spec.name", "cannot be the name of a plugin"},
 		{"a path for a plugin", verifier + "{name: ../../bin/sh, artifactTypes: x}", "spec.name", "cannot be the name of a plugin"},
 		{"neither name nor type", verifier + "{artifactTypes: x}", "spec", "one of name, type"},
 		{"a parameter with a typo", verifier + "{name: a, artifactTypes: x, parameters: {disAllowedLicenses: [MIT], disAllowedPackage: []}}", "spec.parameters.disAllowedPackage", "disAllowedPackages"},

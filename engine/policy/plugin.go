@@ -31,8 +31,10 @@ const (
 	maxArtifacts = 32
 )
 
-// pluginName is what a plugin may be called: never a path.
-var pluginName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$`)
+// pluginName is what a plugin may be called, in up to maxPluginName bytes: never a path.
+var pluginName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]*$`)
+
+const maxPluginName = 128
 
 // plugin is a program that verifies artifacts by Ratify's protocol: it is told by environment variables what to do
 // and reads its configuration and the artifact's description from stdin; its answer is one JSON object on stdout.
@@ -56,7 +58,7 @@ func (l *loader) plugin(spec field, m members, name string, types []string) *plu
 	case name == "":
 		spec.wrong(seaworthy.Invalid, "one of name, type must be given")
 		return nil
-	case !pluginName.MatchString(name):
+	case len(name) > maxPluginName || !pluginName.MatchString(name):
 		at.wrong(seaworthy.Invalid, "%q cannot be the name of a plugin", name)
 		return nil
 	case len(l.options.PluginDirs) == 0 && known:

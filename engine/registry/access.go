@@ -134,11 +134,13 @@ func ParseAccess(r io.Reader) (*Access, error) {
 	return a, nil
 }
 
-// globSyntax is what a pattern of repository names may consist of.
-var globSyntax = regexp.MustCompile(`^[a-z0-9._/*-]{1,255}$`)
+// globSyntax is what a pattern of repository names may consist of, and maxGlob how long it may be, in bytes.
+var globSyntax = regexp.MustCompile(`^[a-z0-9._/*-]+$`)
+
+const maxGlob = 255
 
 func compileGlob(glob string) (*regexp.Regexp, error) {
-	if !globSyntax.MatchString(glob) {
+	if len(glob) > maxGlob || !globSyntax.MatchString(glob) {
 		return nil, seaworthy.Errorf(seaworthy.Usage, "%q is no pattern", glob)
 	}
 	// Go's regular expressions take time in proportion to the name, whatever the pattern.

@@ -61,6 +61,7 @@ func TestParseAccessRefuses(t *testing.T) {
 		"unknown key":      someAccess + "rule: []\n",
 		"unknown action":   strings.Replace(someAccess, "delete", "destroy", 1),
 		"no actions":       strings.Replace(someAccess, "actions: [pull]", "actions: []", 1),
+		"a long pattern":   strings.Replace(someAccess, "team/**", strings.Repeat("a", 256), 1),
 		"no pattern":       strings.Replace(someAccess, "team/**", "Team", 1),
 		"challenge":        someAccess + "challenge: none\n",
 		"short life":       someAccess + "token-lifetime: 1s\n",
