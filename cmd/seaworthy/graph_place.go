@@ -124,7 +124,8 @@ func servedPlace(c *servegraph.Client) *graphPlace {
 // readPatience is how long a database is waited for that is only to be asked.
 const readPatience = 5 * time.Second
 
-// graphCache is how many bytes of a graph's folder are kept in memory.
+// graphCache is how many bytes of a graph's folder a command keeps in memory, which asks it once; a server keeps
+// graph.DefaultCache.
 const graphCache = 32 << 20
 
 func (a *app) readToken(file string) (string, error) {

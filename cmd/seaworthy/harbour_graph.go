@@ -91,7 +91,7 @@ func (h *harbour) openGraph(ctx context.Context, a *app, o serveFlags) error {
 		h.closers = append(h.closers, func(context.Context) error { return g.advisories.Close() })
 	}
 	options.Place = g.place
-	if g.store, err = graph.Open(ctx, where, graph.Options{Cache: graphCache}); err != nil {
+	if g.store, err = graph.Open(ctx, where, graph.Options{}); err != nil {
 		return err
 	}
 	h.closers = append(h.closers, func(context.Context) error { return g.store.Close() })
